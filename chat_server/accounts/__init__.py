@@ -1,0 +1,1 @@
+"""Who you are: people, bots, logins, keys, invites, and what ends them."""
