@@ -1,0 +1,1 @@
+"""What was said: posts, edits, deletions, and how far each member has read."""

@@ -1,0 +1,1 @@
+"""Who should be told although absent: the inbox, topics, and what raises a notification."""

@@ -1,0 +1,3 @@
+from tests.rooms.doors import doors
+
+__all__ = ["doors"]
