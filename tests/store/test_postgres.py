@@ -67,11 +67,16 @@ async def test_commands_of_one_room_that_wait_together_share_a_commit(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "BATCH_S", 60.0)
-    ledger, go_on = Ledger(), threading.Event()
+    ledger, entered, go_on = Ledger(), threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        entered.set()
+        assert go_on.wait(PATIENCE_S)
+
     async with opened(open_engine(url), ledger) as store:
         await store.write(new_room("a"))
-        holding = asyncio.create_task(store.write(lambda _: go_on.wait(PATIENCE_S), "a"))
-        await asyncio.sleep(0)
+        holding = asyncio.create_task(store.write(hold, "a"))
+        await until(entered.is_set)
         waiting = [asyncio.create_task(store.write(tell("room:a"), "a")) for _ in range(10)]
         await asyncio.sleep(0)
         go_on.set()

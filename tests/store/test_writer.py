@@ -16,6 +16,7 @@ from chat_server.store.transaction import Transaction
 from chat_server.store.writer import Commit
 from tests.store.rig import (
     ADD,
+    PATIENCE_S,
     Ledger,
     add,
     awaited,
@@ -87,6 +88,30 @@ async def test_a_slow_command_ends_its_batch_so_that_it_is_answered(path: Path) 
         assert not second.done()
         go_on.set()
         assert await second is True
+
+
+@awaited
+async def test_what_comes_one_after_another_behind_a_batch_is_taken_together(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "BETWEEN_S", 1.0)
+    ledger, waiting = Ledger(), []
+    async with opened(engine_at(path), ledger) as store:
+        await together(store, tell("room:a"), tell("room:a"))
+        for _ in range(5):
+            waiting.append(asyncio.create_task(store.write(tell("room:a"))))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    assert [len(commit.publications) for commit in ledger.commits] == [2, 5]
+
+
+@awaited
+async def test_a_lone_sender_waits_for_nobody(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "BETWEEN_S", PATIENCE_S)
+    async with opened(engine_at(path)) as store, asyncio.timeout(PATIENCE_S / 2):
+        for number in range(3):
+            assert await store.write(add(str(number))) == str(number)
 
 
 @pytest.mark.usefixtures("ample_time")
