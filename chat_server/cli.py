@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from chat_server import __version__
 from chat_server.deploy import EXAMPLE_DOMAIN, Deployment, deployment_file
-from chat_server.settings import Settings, get_settings
+from chat_server.settings import Settings, get_settings, put_before_environment
 
 app = typer.Typer(
     name="chat-server",
@@ -73,7 +73,7 @@ def serve(
                 pass  # refused here in one line; the worker that starts holds it
         if settings.workers > 1:
             raise typer.Exit(Supervisor(settings, port, lambda: _greet(address, code)).run())
-        raise typer.Exit(serve_here(settings, listener, lambda: _greet(address, code)))
+        raise typer.Exit(serve_here(listener, lambda: _greet(address, code)))
 
 
 @app.command()
@@ -314,7 +314,8 @@ def _greet(address: str, code: str) -> None:
 
 def _settings(given: dict[str, Any] | None = None) -> Settings:
     try:
-        return Settings(**given) if given else get_settings()
+        put_before_environment(given or {})
+        return get_settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = _setting_name(str(first["loc"][0])) if first["loc"] else "The settings"

@@ -181,7 +181,14 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, has_tls: bool) -> None:
         self._app = app
-        self._has_tls = has_tls
+        self._always = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+        ]
+        if has_tls:
+            self._always.append((b"strict-transport-security", b"max-age=31536000"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -190,16 +197,11 @@ class SecurityHeaders:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("Content-Security-Policy", _policy(scope))
-                headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-                headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+                headers = [*self._always, (b"content-security-policy", _policy(scope).encode())]
                 if scope["path"].startswith(("/api/", "/token", "/refresh", "/sse")):
-                    headers.setdefault("Cache-Control", "no-store")
-                if self._has_tls:
-                    headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+                    headers.append((b"cache-control", b"no-store"))
+                told = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(found for found in headers if found[0] not in told)]
             await send(message)
 
         await self._app(scope, receive, guarded)

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from chat_server.app import create_app
 from chat_server.gateway.drain import drain
-from chat_server.settings import Settings
+from chat_server.settings import Settings, get_settings
 from chat_server.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ def listening_socket(host: str, port: int, *, is_shared: bool = False) -> socket
     return found
 
 
-def serve(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> int:
+def serve(listener: socket.socket, on_ready: Callable[[], None]) -> int:
     """Run one worker until it is told to stop. Answers the exit status. CannotListen without its TLS files."""
+    settings = get_settings()
     raise_file_limit()
-    server = DrainingServer(create_app(settings), settings, lambda: settled(on_ready))
+    server = DrainingServer(create_app(), settings, lambda: settled(on_ready))
     try:
         server.config.load()
     except OSError as error:  # ssl.SSLError is one

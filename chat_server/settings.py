@@ -5,6 +5,7 @@ WEB_CONCURRENCY), from the environment or a `.env` file. docs/operations.md list
 """
 
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -128,6 +129,7 @@ class Settings(BaseSettings):
     slow_bytes: int = Field(default=1024 * 1024, ge=4096, le=1024**3)
     frame_bytes: int = Field(default=64 * 1024, ge=1024, le=16 * 1024 * 1024)
     websocket_deflate: bool = False  # costs CPU for every message, and saves bytes where those cost more
+    io_uring: bool = True  # where the kernel has it: a channel's publications leave in one system call (docs/adr/0019)
     body_bytes: int = Field(default=256 * 1024, ge=1024, le=64 * 1024 * 1024)
     ping_s: float = Field(default=25.0, gt=0, le=3600)  # home routers drop idle TCP after 30-60 s
     pong_s: float = Field(default=8.0, gt=0, le=3600)
@@ -229,6 +231,11 @@ def share_metrics(directory: str) -> None:
 def shared_metrics_directory() -> str:
     """Where the processes' metrics add up; "" for one process."""
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+
+
+def put_before_environment(options: Mapping[str, object]) -> None:
+    """What a command line says counts as this process's environment, and that of its workers."""
+    os.environ.update({f"CHAT_{name.upper()}": str(value) for name, value in options.items()})
 
 
 @lru_cache

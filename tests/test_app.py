@@ -184,11 +184,30 @@ def test_the_module_makes_its_app_on_first_use(tmp_path: Path, monkeypatch: pyte
     try:
         assert isinstance(app_module.app, FastAPI)
         assert app_module.app.state.settings.data_dir == tmp_path / "data"
+        assert app_module.app.dependency_overrides == {}  # each request would pay for it
         assert not (tmp_path / "data").exists()
     finally:
         app_module.get_settings.cache_clear()
     with pytest.raises(AttributeError):
         _ = app_module.no_such_thing
+
+
+def test_a_server_whose_kernel_forbids_io_uring_serves_all_the_same(
+    new_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Forbidden:
+        def __init__(self) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(app_module, "Ring", Forbidden)
+    house = new_house()
+    ann = house.person("ann")
+    room_id = ann.room()
+    with ann.wire() as wire:
+        wire.subscribe(f"room:{room_id}")
+        ann.say(room_id, "hello")
+
+        assert wire.push(f"room:{room_id}")["data"]["message"]["text"] == "hello"
 
 
 def test_a_second_worker_on_the_same_data_is_refused_in_one_line(house: House) -> None:

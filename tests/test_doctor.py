@@ -121,6 +121,22 @@ def test_the_doctor_advises(data_dir: Path, changes: dict[str, Any], word: str) 
     assert not is_ill
 
 
+def test_the_doctor_says_how_wide_channels_are_written(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Forbidden:
+        def __init__(self) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+    has, _ = report_on(data_dir)
+    off, _ = report_on(data_dir, io_uring=False)
+    monkeypatch.setattr("chat_server.doctor.Ring", Forbidden)
+    forbidden, is_ill = report_on(data_dir)
+
+    assert "io_uring writes" in has
+    assert "CHAT_IO_URING is off" in off
+    assert "no io_uring (Operation not permitted)" in forbidden
+    assert not is_ill
+
+
 def test_advice_for_the_internet_is_not_given_on_loopback(data_dir: Path) -> None:
     text, _ = report_on(data_dir, host="127.0.0.1", registration="open")
 

@@ -1,6 +1,7 @@
 """Settings: what they are out of the box, how they are written, and that a bad one is said clearly."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from chat_server.ids import EVENT_NAMESPACES
-from chat_server.settings import Namespace, Rate, Registration, Settings, get_settings
+from chat_server.settings import Namespace, Rate, Registration, Settings, get_settings, put_before_environment
 
 SECRET = "s" * 32
 
@@ -103,6 +104,19 @@ def test_the_settings_are_read_once_and_never_change() -> None:
             found.port = 1
     finally:
         get_settings.cache_clear()
+
+
+def test_what_a_command_line_says_goes_before_the_environment_and_reaches_workers(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PORT", "9001")
+    monkeypatch.setenv("CHAT_PORT", "")  # both are set, and so undone at the end
+    monkeypatch.setenv("CHAT_DATA_DIR", "elsewhere")
+
+    put_before_environment({"port": 9003, "data_dir": tmp_path})
+
+    assert (Settings(_env_file=None).port, Settings(_env_file=None).data_dir) == (9003, tmp_path)
+    assert (os.environ["CHAT_PORT"], os.environ["CHAT_DATA_DIR"]) == ("9003", str(tmp_path))
 
 
 # What is refused, and a word that the refusal must have.

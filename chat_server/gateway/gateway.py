@@ -7,6 +7,7 @@ from chat_server.accounts.cookie import is_secure
 from chat_server.errors import ChatError, CloseCode, Crashed, Draining, LimitExceeded, Unauthorized, Unavailable
 from chat_server.gateway.desk import Desk
 from chat_server.gateway.handshake import Handshake, shaken_at_once
+from chat_server.gateway.ring import Ring
 from chat_server.gateway.session import Answer, Ask, Disconnected, Timing
 from chat_server.gateway.socket import Socket
 from chat_server.gateway.subscriptions import Subscriptions
@@ -28,14 +29,21 @@ class Gateway:
     they are.
     """
 
-    def __init__(self, worker: Worker, subscriptions: Subscriptions, presence: PresenceTracker, wheel: Wheel) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        subscriptions: Subscriptions,
+        presence: PresenceTracker,
+        wheel: Wheel,
+        ring: Ring | None = None,
+    ) -> None:
         settings = worker.settings
         self.worker = worker
         self.subscriptions = subscriptions
         self.desk = Desk(worker, subscriptions, presence)
         self.wheel = wheel
         self.timing = Timing(ping_s=settings.ping_s, pong_s=settings.pong_s, auth_timeout_s=settings.auth_timeout_s)
-        self.turn = Turn()
+        self.turn = Turn(ring)
         self.slow_bytes = settings.slow_bytes
         self.hold_bytes = min(HOLD_BYTES, settings.slow_bytes // 2)
         self._hosts = Hosts(settings.trusted_hosts)

@@ -1,8 +1,9 @@
 """A transport as one connection's bounded queue. What is put in a turn leaves in one write, and nobody waits.
 
-A channel's batch, whose bytes all its subscribers share, is written at once where nothing waits before it. Over the
-bound the pipe overruns, and its owner closes. Channels whose readers do not mind gaps (`latest`, `drop_oldest`) are
-held back while the transport is full, and let go when it has room.
+A channel's batch, whose bytes all its subscribers share, goes out with theirs where nothing waits before it: by the
+turn's one call, or by the transport where there is no ring. Over the bound the pipe overruns, and its owner closes.
+Channels whose readers do not mind gaps (`latest`, `drop_oldest`) are held back while the transport is full, and let go
+when it has room.
 """
 
 import asyncio
@@ -28,16 +29,17 @@ class Pipe:
     __slots__ = (
         "_held",
         "_hold_bytes",
-        "_is_clear",
         "_is_full",
         "_is_open",
         "_limit_bytes",
-        "_out",
         "_out_bytes",
         "_owner",
         "_transport",
         "_turn",
         "bytes_of",
+        "entry",
+        "is_clear",
+        "out",
         "sent",
     )
 
@@ -49,18 +51,22 @@ class Pipe:
         self.bytes_of = bytes_of
         self._limit_bytes = limit_bytes
         self._hold_bytes = hold_bytes
-        self._out: list[bytes] = []
+        self.out: list[bytes] = []
         self._out_bytes = 0
         self._held: dict[str, deque[bytes]] | None = None
         self._is_full = False
         self._is_open = True
-        self._is_clear = True  # open, not full, and nothing put: all that a delivery has to look at
+        self.is_clear = True  # open, not full, and nothing under way: all that a delivery has to look at
+        self.entry = b""
         self.sent = 0
 
     def begin(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         # It is full as soon as the kernel takes no more, and uvloop writes at once, not in a second round of all.
         transport.set_write_buffer_limits(high=0)
+        if transport.get_write_buffer_size():  # the head has not left yet
+            self.paused()
+        self.entry = self._turn.entry_for(transport)
 
     @property
     def is_open(self) -> bool:
@@ -77,25 +83,26 @@ class Pipe:
 
     def deliver(self, batch: Batch) -> None:
         """A channel's publications, in the one call that every delivery costs."""
-        if self._is_clear and batch.is_plain:
+        if self.is_clear and batch.is_plain:
             self.sent += batch.count
-            try:
-                self._transport.write(self.bytes_of(batch))
-            except RuntimeError:  # uvloop's: it broke, and has yet to say so
-                self.drop()
+            if self.entry:
+                self.is_clear = False
+                self._turn.send(self, self.bytes_of(batch))
+            else:
+                self.write_rest(self.bytes_of(batch))
         else:
             for data in filter(None, map(self.bytes_of, batch.singles)):
                 self.put_under(batch.slow, batch.channel, data)
             if self._is_full:
-                self.flush()
+                self.load()
 
     def put(self, data: bytes) -> None:
         if not self._is_open:
             return
-        if not self._out:
-            self._is_clear = False
+        if not self.out:
+            self.is_clear = False
             self._turn.add(self)
-        self._out.append(data)
+        self.out.append(data)
         self._out_bytes += len(data)
 
     def put_under(self, slow: Slow, channel: str, data: bytes) -> None:
@@ -104,7 +111,7 @@ class Pipe:
             self.put(data)
             return
         held = self._held
-        is_free = not self._is_full and (not self._out or self._out_bytes + len(data) <= self._hold_bytes)
+        is_free = not self._is_full and (not self.out or self._out_bytes + len(data) <= self._hold_bytes)
         if is_free and (held is None or channel not in held):
             self.put(data)
             return
@@ -116,14 +123,20 @@ class Pipe:
         ring.append(data)
 
     def flush(self) -> None:
-        """Write what was put. When too much waits the rest is dropped, and the owner closes."""
-        parts, size = self._out, self._out_bytes
+        """Write what was put and delivered, now."""
+        self._turn.submit()
+        self.load()
+        self._turn.submit()
+
+    def load(self) -> None:
+        """Pass on what was put. When too much waits the rest is dropped, and the owner closes."""
+        parts, size = self.out, self._out_bytes
         if not parts or not self._is_open:
             return
-        self._out, self._out_bytes = [], 0
-        self._is_clear = not self._is_full
+        self.out, self._out_bytes = [], 0
+        self.is_clear = not self._is_full
         self.sent += len(parts)
-        if not (self._write(parts) if size <= PIECE_BYTES else all(map(self._write, _pieces(parts)))):
+        if not (self._write(parts, self.entry) if size <= PIECE_BYTES else all(map(self._write, _pieces(parts)))):
             self._owner.overrun()
         elif self._held and not self._is_full:
             self._let_go()
@@ -134,24 +147,31 @@ class Pipe:
             self._transport.write(last)
         self.drop()
 
+    def write_rest(self, rest: bytes) -> None:
+        try:
+            self._transport.write(rest)
+        except RuntimeError:  # uvloop's: it broke, and has yet to say so
+            self.drop()
+
     def drop(self) -> None:
         """Nobody is there any more."""
-        self._is_open = self._is_clear = False
-        self._out, self._out_bytes, self._held = [], 0, None
+        self._is_open = self.is_clear = False
+        self.entry = b""
+        self.out, self._out_bytes, self._held = [], 0, None
 
     def paused(self) -> None:
         """The transport says that it is full."""
         self._is_full = True
-        self._is_clear = False
+        self.is_clear = False
 
     def resumed(self) -> None:
         """The transport has room again."""
         self._is_full = False
-        self._is_clear = self._is_open and not self._out
+        self.is_clear = self._is_open and not self.out
         if self._held:
             self._let_go()
 
-    def _write(self, parts: list[bytes]) -> bool:
+    def _write(self, parts: list[bytes], entry: bytes = b"") -> bool:
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         transport = self._transport
         if transport.is_closing():
@@ -160,11 +180,16 @@ class Pipe:
         waiting = transport.get_write_buffer_size()
         if waiting and waiting + len(data) > self._limit_bytes:
             return False
-        transport.write(data)
+        if entry and not waiting and not self._is_full:
+            self.is_clear = False
+            self._turn.send(self, data)
+        else:
+            transport.write(data)
         return True
 
     def _let_go(self) -> None:
         """Write what was held back, as far as it goes."""
+        self._turn.submit()
         held, self._held = self._held or {}, None
         while held and not self._is_full and self._is_open and not self._transport.is_closing():
             channel = next(iter(held))

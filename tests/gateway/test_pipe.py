@@ -1,9 +1,11 @@
 """A transport as a bounded queue: what a broken one does to those who still write to it."""
 
 import asyncio
+from contextlib import closing
 from operator import attrgetter
 
 from chat_server.gateway.pipe import Pipe
+from chat_server.gateway.ring import Ring
 from chat_server.gateway.turn import Turn
 from chat_server.realtime.batch import Batch
 from tests.realtime.people import frame
@@ -35,6 +37,42 @@ def broken() -> Pipe:
     pipe = Pipe(Owner(), Turn(), attrgetter("websocket"), limit_bytes=1000, hold_bytes=100)
     pipe.begin(BrokenTransport())
     return pipe
+
+
+class BusyTransport(BrokenTransport):
+    """One whose head has not left yet."""
+
+    def __init__(self) -> None:
+        self.written: list[object] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 100
+
+    def write(self, data: object) -> None:
+        self.written.append(data)
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self if name == "socket" else None
+
+    def fileno(self) -> int:
+        return 10_000  # nobody's
+
+
+@awaited
+async def test_what_is_delivered_comes_behind_the_head_that_has_not_left_yet() -> None:
+    with closing(Ring()) as ring:
+        pipe = Pipe(Owner(), Turn(ring), attrgetter("websocket"), limit_bytes=1000, hold_bytes=100)
+        transport = BusyTransport()
+        pipe.begin(transport)
+        batch = Batch("room:a", [frame(1)], "close", "e1")
+
+        pipe.deliver(batch)
+        pipe.flush()
+
+        assert transport.written == [batch.websocket]
 
 
 @awaited
