@@ -18,7 +18,7 @@ export function showRoom(chat) {
     one("#room").dataset.kind = room?.kind ?? "";
     sayOrHide(one("#room-problem"), open?.problem ? wordsOf(open.problem) : "");
     one("#joining").hidden = !room || isIn || room.archived_at !== null;
-    one("#log").hidden = !isIn;
+    one("#log").hidden = room ? !isIn : Boolean(open?.problem); // before it is known, where messages will stand
     one("#show-about").hidden = !isIn;
     one("#foot").hidden = !isIn || room?.archived_at !== null;
   };

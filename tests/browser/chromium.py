@@ -58,6 +58,23 @@ WATCH = (
 )
 
 
+# Network.setBlockedURLs does not know WebSockets: these are made and never open, until they are let go.
+HELD_SOCKETS = """(Real => {
+    const held = [];
+    window.letSocketsGo = () => {
+        window.WebSocket = Real;
+        for (const one of held) one.dispatchEvent(new CloseEvent("close", {code: 1006}));
+    };
+    window.WebSocket = class extends EventTarget {
+        static OPEN = Real.OPEN;
+        readyState = Real.CONNECTING;
+        constructor() { super(); held.push(this); }
+        send() {}
+        close() {}
+    };
+})(WebSocket)"""
+
+
 class ScriptError(Exception):
     """The page's script threw, or the page went away while it ran."""
 
@@ -155,6 +172,14 @@ class Page:
 
     def reload(self) -> None:
         self._load("Page.reload")
+
+    def hold_sockets(self) -> None:
+        """From the next page on, in this tab: no WebSocket opens until `let_sockets_go`."""
+        self._holding = self.ask("Page.addScriptToEvaluateOnNewDocument", source=HELD_SOCKETS)["identifier"]
+
+    def let_sockets_go(self) -> None:
+        self.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=self._holding)
+        self.run("letSocketsGo()")
 
     def bring_to_front(self) -> None:
         self.ask("Page.bringToFront")

@@ -31,14 +31,15 @@ def test_the_first_paint_is_what_the_last_visit_saw(ann: Person, room_id: str, c
     visitor.sees("remembered")
     visitor.page.until("document.querySelector('nav .name') !== null")
 
-    cable.is_deaf = False
     visitor.page.ask("Network.enable")
-    visitor.page.ask("Network.setBlockedURLs", urls=["*/refresh", "*/ws"])
+    visitor.page.ask("Network.setBlockedURLs", urls=["*/refresh"])
+    visitor.page.hold_sockets()
     visitor.page.reload()
 
     assert visitor.sees("remembered") == ["remembered"]
     assert visitor.page.texts("nav [aria-current] .name") == ["general"]
     visitor.page.ask("Network.setBlockedURLs", urls=[])
+    visitor.page.let_sockets_go()
     visitor.online()
 
 
@@ -94,13 +95,12 @@ def test_a_first_visit_to_a_room_shows_where_messages_will_stand_never_a_blank_p
     ann: Person, room_id: str, at_home: AtHome
 ) -> None:
     visitor = at_home(ann)
-    visitor.page.ask("Network.enable")
-    visitor.page.run("localStorage.clear(); addEventListener('pagehide', one => one.stopImmediatePropagation(), true)")
-    visitor.page.ask("Network.setBlockedURLs", urls=["*/ws"])
+    visitor.page.run("localStorage.clear()")
+    visitor.page.hold_sockets()
     visitor.page.go(f"/?room={room_id}")
 
     visitor.page.shows("#skeleton li")
-    visitor.page.ask("Network.setBlockedURLs", urls=[])
+    visitor.page.let_sockets_go()
 
     visitor.online().page.hides("#skeleton")
 

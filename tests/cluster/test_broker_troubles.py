@@ -175,7 +175,7 @@ async def _chat_through(trouble: Trouble, fleet: Fleet, crowd: Crowd) -> None:
             await _status(fleet, "/healthz", 503, trouble.index)
             assert await asyncio.to_thread(fleet.statuses, "/readyz") == {200}
         await _join_now(crowd, tasks, running)
-        assert len(crowd.acknowledged) > began
+        await crowd.until(lambda: len(crowd.acknowledged) > began, POST_S, "a post without Redis")
         await asyncio.to_thread(trouble.end)
 
         back_at = time.monotonic()
