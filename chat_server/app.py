@@ -158,7 +158,7 @@ async def _opened(
     manager = ConnectionManager(
         max_per_user=settings.max_connections_per_user,
         max_per_address=settings.max_connections_per_address,
-        hold_bytes=settings.slow_bytes,
+        hold_bytes=settings.most_waiting_bytes,
     )
     worker = Worker(
         settings=settings,

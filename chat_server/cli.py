@@ -12,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from chat_server import __version__
 from chat_server.deploy import EXAMPLE_DOMAIN, Deployment, deployment_file
-from chat_server.settings import Settings, get_settings, put_before_environment
+from chat_server.settings import Settings, adopt, get_settings
 
 app = typer.Typer(
     name="chat-server",
@@ -314,7 +314,8 @@ def _greet(address: str, code: str) -> None:
 
 def _settings(given: dict[str, Any] | None = None) -> Settings:
     try:
-        put_before_environment(given or {})
+        if given:
+            adopt(Settings(**given))
         return get_settings()
     except ValidationError as error:
         first = error.errors()[0]

@@ -5,7 +5,7 @@ WEB_CONCURRENCY), from the environment or a `.env` file. docs/operations.md list
 """
 
 import os
-from collections.abc import Mapping
+import sys
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from chat_server.ids import EVENT_NAMESPACES
 
+LEAST_WAITING_BYTES = 4096
 SECRET_BYTES = 32  # a key as long as HS256's digest (RFC 7518 3.2)
 
 # What becomes of a reader that cannot keep up: closed, or it misses the oldest, or all but the latest.
@@ -126,7 +127,7 @@ class Settings(BaseSettings):
     stream_replay: int = Field(default=10_000, ge=0, le=1_000_000)
     presence_max_members: int = Field(default=1000, ge=1)
 
-    slow_bytes: int = Field(default=1024 * 1024, ge=4096, le=1024**3)
+    slow_bytes: int = Field(default=1024 * 1024, ge=0, le=1024**3)
     frame_bytes: int = Field(default=64 * 1024, ge=1024, le=16 * 1024 * 1024)
     websocket_deflate: bool = False  # costs CPU for every message, and saves bytes where those cost more
     io_uring: bool = True  # where the kernel has it: a channel's publications leave in one system call (docs/adr/0019)
@@ -180,6 +181,13 @@ class Settings(BaseSettings):
             raise ValueError("it is a shared secret, not a key file: openssl rand -base64 48 makes one")
         return value
 
+    @field_validator("slow_bytes")
+    @classmethod
+    def _some_bytes_may_wait(cls, value: int) -> int:
+        if 0 < value < LEAST_WAITING_BYTES:
+            raise ValueError(f"it is {LEAST_WAITING_BYTES} or more, or 0 for no bound")
+        return value
+
     @field_validator("namespaces")
     @classmethod
     def _names_are_free(cls, value: dict[str, Namespace]) -> dict[str, Namespace]:
@@ -213,6 +221,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def most_waiting_bytes(self) -> int:
+        """What may wait for one reader."""
+        return self.slow_bytes or sys.maxsize
+
+    @property
     def store_url(self) -> str:
         """DATABASE_URL, or the SQLite file in the data directory."""
         if not self.database_url:
@@ -233,12 +246,17 @@ def shared_metrics_directory() -> str:
     return os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 
 
-def put_before_environment(options: Mapping[str, object]) -> None:
-    """What a command line says counts as this process's environment, and that of its workers."""
-    os.environ.update({f"CHAT_{name.upper()}": str(value) for name, value in options.items()})
+_adopted: list[Settings] = []
+
+
+def adopt(settings: Settings) -> None:
+    """These are the process's: what a command line says besides the environment, or what a worker was started with."""
+    get_settings.cache_clear()
+    _adopted[:] = [settings]
+    get_settings()
 
 
 @lru_cache
 def get_settings() -> Settings:
     """The process's settings, read once. A FastAPI dependency, which tests override."""
-    return Settings()
+    return _adopted.pop() if _adopted else Settings()

@@ -26,7 +26,7 @@ from prometheus_client import multiprocess
 from chat_server import logs
 from chat_server.app import create_app
 from chat_server.server import START_FAILED, DrainingServer, listening_socket, raise_file_limit, settled
-from chat_server.settings import Settings, get_settings, share_metrics
+from chat_server.settings import Settings, adopt, share_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Supervisor:
 
     def _started(self) -> _Worker:
         mine, theirs = self._context.Pipe()
-        process = self._context.Process(target=work, args=(self._port, theirs), daemon=False)
+        process = self._context.Process(target=work, args=(self._settings, self._port, theirs), daemon=False)
         process.start()
         theirs.close()
         logger.info("worker.started", extra={"pid": process.pid})
@@ -206,9 +206,9 @@ class Supervisor:
         self._wants_roll = True
 
 
-def work(port: int, parent: Connection) -> None:
+def work(settings: Settings, port: int, parent: Connection) -> None:
     """A worker process: its own socket on the shared port, and a beat to its parent."""
-    settings = get_settings()
+    adopt(settings)
     logs.configure(settings.log_level, settings.log_format)
     multiprocess.mark_process_dead(os.getppid())  # type: ignore[no-untyped-call]  # the gauges of the fork server are none
     raise_file_limit()

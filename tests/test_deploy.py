@@ -26,7 +26,7 @@ from tests.accounts.asking import TLS
 from tests.accounts.command_line import Cli, cli, said
 from tests.docs.pages import ROOT
 from tests.docs.test_operations import variable_of
-from tests.house import PASSWORD, PATIENCE_S, House, Person, Wire, house_with, until
+from tests.house import PASSWORD, PATIENCE_S, House, Person, Wire, house_with, until, wire_trust
 
 __all__ = ["cli"]
 
@@ -164,6 +164,7 @@ class Front:
     url: str
     plain_url: str
     trust: Any
+    wires: Any  # the same, for a Wire
     directory: Path
 
     def client(self, **headers: str) -> httpx2.Client:
@@ -229,13 +230,14 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     (directory / "fullchain.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     trust = httpx2.create_ssl_context()
     authority.configure_trust(trust)
+    wires = wire_trust(authority)
     tls_port, plain_port = free_ports(2)
     with house_with(tmp_path_factory.mktemp("behind") / "data", stream_ping_s=3600) as house:
         configuration = directory / "nginx.conf"
         configuration.write_text(configured(directory, house.port, tls_port, plain_port))
         with (directory / "start.log").open("w") as log:
             process = subprocess.Popen([program, "-p", directory, "-c", configuration], stdout=log, stderr=log)
-        found = Front(house, f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{plain_port}", trust, directory)
+        found = Front(house, f"https://127.0.0.1:{tls_port}", f"http://127.0.0.1:{plain_port}", trust, wires, directory)
         try:
             until(lambda: answers(found) or process.poll() is not None, what="nginx to answer")
             assert process.poll() is None, found.written()
@@ -280,7 +282,7 @@ def test_a_socket_opens_through_nginx_from_our_own_page_only(front: Front, visit
 
     def line() -> dict[str, Any]:
         port = int(front.url.rpartition(":")[2])
-        return {"ssl": front.trust, "sock": socket.create_connection(("127.0.0.1", port), PATIENCE_S)}
+        return {"ssl": front.wires, "sock": socket.create_connection(("127.0.0.1", port), PATIENCE_S)}
 
     with Wire(address, origin=f"https://{front.host}", **line()) as wire:
         wire.connect()

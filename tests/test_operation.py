@@ -18,7 +18,7 @@ from chat_server.store.engine import migrate
 from tests.accounts.asking import ask
 from tests.accounts.command_line import Cli, cli, refusal
 from tests.accounts.serving import served, start
-from tests.house import PASSWORD, TLS, House, Person, Wire, settings_for
+from tests.house import PASSWORD, TLS, House, Person, Wire, settings_for, wire_trust
 
 pytestmark = pytest.mark.long
 
@@ -265,7 +265,7 @@ def test_tls_is_spoken_over_https_and_wss(tmp_path: Path, authority: trustme.CA)
         cookie = client.post("/api/v1/auth/cookie", headers={"Authorization": f"Bearer {token}"})
         refreshed = client.post("/refresh", headers={"Origin": server.url})
         address = server.url.replace("https", "wss", 1) + f"/ws?token={token}"
-        with Wire(address, ssl=trusting) as wire:
+        with Wire(address, ssl=wire_trust(authority)) as wire:
             connected = wire.connect()
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(server.url, verify=TLS)

@@ -1,7 +1,6 @@
 """Settings: what they are out of the box, how they are written, and that a bad one is said clearly."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from chat_server.ids import EVENT_NAMESPACES
-from chat_server.settings import Namespace, Rate, Registration, Settings, get_settings, put_before_environment
+from chat_server.settings import Namespace, Rate, Registration, Settings, adopt, get_settings
 
 SECRET = "s" * 32
 
@@ -106,17 +105,17 @@ def test_the_settings_are_read_once_and_never_change() -> None:
         get_settings.cache_clear()
 
 
-def test_what_a_command_line_says_goes_before_the_environment_and_reaches_workers(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_process_may_adopt_settings_and_reads_its_own_when_they_are_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "9001")
-    monkeypatch.setenv("CHAT_PORT", "")  # both are set, and so undone at the end
-    monkeypatch.setenv("CHAT_DATA_DIR", "elsewhere")
+    try:
+        adopt(Settings(_env_file=None, port=9003))
+        adopted = get_settings()
+        assert get_settings() is adopted
+        get_settings.cache_clear()
 
-    put_before_environment({"port": 9003, "data_dir": tmp_path})
-
-    assert (Settings(_env_file=None).port, Settings(_env_file=None).data_dir) == (9003, tmp_path)
-    assert (os.environ["CHAT_PORT"], os.environ["CHAT_DATA_DIR"]) == ("9003", str(tmp_path))
+        assert (adopted.port, get_settings().port) == (9003, 9001)
+    finally:
+        get_settings.cache_clear()
 
 
 # What is refused, and a word that the refusal must have.

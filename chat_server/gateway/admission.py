@@ -96,7 +96,7 @@ def _admit_by_rows(unit: Unit, channel: str) -> Admission:
         raise PermissionDenied() from error
     if name == "presence":
         return Admission(channel=channel, rules=FIXED_RULES, is_durable=False)
-    return Admission(channel=channel, rules=ROOM_RULES, floor=standing.joined_after)
+    return Admission(channel=channel, rules=ROOM_RULES, floor=standing.joined_after + 1)  # where they came in
 
 
 def _admit_user(actor: Actor, channel: str) -> Admission:

@@ -9,9 +9,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 
 from chat_server.errors import (
     UNSUBSCRIBED_BY_SERVER,
+    BadJson,
     BadRequest,
     ChatError,
     NotAvailable,
@@ -36,7 +38,7 @@ from chat_server.gateway.channels import count_users, history_of, keep_of
 from chat_server.gateway.orders import Order, Orders
 from chat_server.gateway.survey import Survey
 from chat_server.ids import is_event_channel, namespace_of
-from chat_server.rest import worker_of
+from chat_server.rest import RateLimiter, worker_of
 from chat_server.settings import Namespace
 from chat_server.wire import HistoryRequest, encode, parse, raw, validated
 from chat_server.worker import Worker
@@ -66,6 +68,9 @@ def require_api_key(request: Request) -> None:
         raise Unauthorized()
 
 
+_rate_of_strangers = RateLimiter("http", lambda settings: settings.rate_http)  # whoever has the key has none
+
+
 class ApiRoute(APIRoute):
     """Documented as every route, and answered without the framework's search for what an endpoint depends on, which
     costs more than a publication does.
@@ -75,8 +80,15 @@ class ApiRoute(APIRoute):
         model = METHODS[self.path.rpartition("/")[2]]
 
         async def handle(request: Request) -> Response:
-            require_api_key(request)
-            answer: Response = await self.endpoint(request, validated(model, parse(await request.body())))
+            try:
+                require_api_key(request)
+                body = validated(model, parse(await request.body()))
+            except Unauthorized:
+                await _rate_of_strangers(request, worker_of(request), worker_of(request).settings)
+                raise
+            except ClientDisconnect as error:
+                raise BadJson() from error  # nobody hears it
+            answer: Response = await self.endpoint(request, body)
             return answer
 
         return handle

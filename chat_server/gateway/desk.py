@@ -227,6 +227,8 @@ class Desk:
 
     async def _subscribe(self, socket: Socket, request: SubscribeRequest) -> Answer:
         channel = canonical(request.channel, socket.user_id)
+        if request.channel == "user:me" and channel in socket.by_server:
+            await self._subscriptions.unsubscribe(socket, channel)  # it has it anew, from the position that it names
         wish = Wish(
             channel=channel,
             asked=_asked(request),

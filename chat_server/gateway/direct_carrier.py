@@ -74,7 +74,6 @@ class DirectCarrier(asyncio.Protocol):
             self._reader.inflates = True
             self._pipe.bytes_of = _AS_SMALL_FRAMES
         self._connections = connections
-        self._pipe.begin(transport)
         _OPEN.inc()
         connections.add(self)
         if self._socket.is_stranger:
@@ -82,6 +81,7 @@ class DirectCarrier(asyncio.Protocol):
         if transport.is_closing():
             self.connection_lost(None)
             return
+        self._pipe.begin(transport)
         transport.set_protocol(self)
         transport.resume_reading()
         self._gateway.wheel.watch(self)

@@ -61,10 +61,12 @@ class DirectStream(asyncio.Protocol):
         self._connections = connections
         connections.add(self)
         _OPEN.inc()
-        self._pipe.begin(transport)
         if transport.is_closing():
             self.connection_lost(None)
             return
+        self._pipe.begin(transport)
+        if self._pipe.is_full:
+            self._full_since = self._gateway.wheel.now
         transport.set_protocol(self)
         transport.resume_reading()
         self._pipe.put(as_chunk(b"retry: %d\n\n" % RETRY_MS))

@@ -44,8 +44,8 @@ class Gateway:
         self.wheel = wheel
         self.timing = Timing(ping_s=settings.ping_s, pong_s=settings.pong_s, auth_timeout_s=settings.auth_timeout_s)
         self.turn = Turn(ring)
-        self.slow_bytes = settings.slow_bytes
-        self.hold_bytes = min(HOLD_BYTES, settings.slow_bytes // 2)
+        self.slow_bytes = settings.most_waiting_bytes
+        self.hold_bytes = min(HOLD_BYTES, settings.most_waiting_bytes // 2)
         self._hosts = Hosts(settings.trusted_hosts)
         self.strangers: set[Hashable] = set()
 

@@ -63,7 +63,8 @@ class Pipe:
     def begin(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         # It is full as soon as the kernel takes no more, and uvloop writes at once, not in a second round of all.
-        transport.set_write_buffer_limits(high=0)
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        transport.set_write_buffer_limits(high=1 if is_tls else 0)  # TLS counts as full what only reaches its limit
         if transport.get_write_buffer_size():  # the head has not left yet
             self.paused()
         self.entry = self._turn.entry_for(transport)
@@ -148,6 +149,9 @@ class Pipe:
         self.drop()
 
     def write_rest(self, rest: bytes) -> None:
+        if self._transport.is_closing():
+            self.drop()
+            return
         try:
             self._transport.write(rest)
         except RuntimeError:  # uvloop's: it broke, and has yet to say so

@@ -8,6 +8,7 @@ Layouts and numbers: <linux/io_uring.h>, io_uring_setup(2), io_uring_enter(2).
 """
 
 import ctypes
+import errno
 import mmap
 import os
 import socket
@@ -66,8 +67,14 @@ class Ring:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        if not self._tells_what_was_taken():
+            self.close()
+            raise OSError(errno.ENOTSUP, "it forgets what a socket took before it was full")  # kernels before 6.1
 
     def close(self) -> None:
+        self._words.release()
+        for part in (self._rings, self._entries):
+            part.close()  # each keeps the ring open
         os.close(self._descriptor)
 
     def submit(self, block: bytearray) -> dict[int, int]:
@@ -89,6 +96,18 @@ class Ring:
         self._words[asked[6] // 4 : asked[6] // 4 + WRITES] = array("I", range(WRITES))
         self._asked_at, self._asked = asked[1] // 4, 0  # how many writes were ever put in
         self._done_from, self._done_at, self._results, self._done_size = done[0] // 4, done[1] // 4, done[5], params[1]
+
+    def _tells_what_was_taken(self) -> bool:
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            data = bytes(4 * near.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+            taken = self.submit(sends_of([entry_for(near.fileno())], data)).get(near.fileno(), len(data))
+            near.close()
+            came = 0
+            while size := len(far.recv(len(data))):
+                came += size
+        return 0 < taken == came < len(data)
 
     def _submit(self, part: memoryview, failed: dict[int, int]) -> None:
         count = len(part) // _ENTRY.size

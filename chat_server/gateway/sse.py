@@ -184,13 +184,15 @@ class _DirectResponse(StreamingResponse):
         try:
             carrier.feeding = self._opening.begin(stream)
         except LimitExceeded:
+            later = _later()
+            carrier.put(later, len(later))
             carrier.end()
 
 
 async def _events(opening: _Opening) -> AsyncIterator[bytes]:
     """The stream's chunks, until it is closed by either side."""
     if not opening.is_admitted():
-        yield b"retry: %d\n\n" % random.randint(RETRY_MS, 10 * RETRY_MS)  # noqa: S311  so that not all come back at once
+        yield _later()
         return
     gateway = opening.gateway
     mailbox: Mailbox[bytes] = Mailbox(gateway.slow_bytes)
@@ -210,6 +212,7 @@ async def _chunks(opening: _Opening, found: Stream, mailbox: Mailbox[bytes]) -> 
     try:
         feeding = opening.begin(found)
     except LimitExceeded:
+        yield _later()
         return
     try:
         while not (found.closing is not None and mailbox.is_empty):
@@ -218,3 +221,8 @@ async def _chunks(opening: _Opening, found: Stream, mailbox: Mailbox[bytes]) -> 
                 yield chunk
     finally:
         feeding.cancel()
+
+
+def _later() -> bytes:
+    """There is no room now; not all are to come back at once."""
+    return b"retry: %d\n\n" % random.randint(RETRY_MS, 10 * RETRY_MS)  # noqa: S311

@@ -66,7 +66,7 @@ class Turn:
         sends, ring = self._sends, self._ring
         if not sends or ring is None:
             return
-        self._sends, self._data = [], None
+        self._sends, self._data, self._writers = [], None, []
         failed = ring.submit(bytearray().join([sends_of([one.entry for one in them], data) for data, them in sends]))
         for _, writers in sends:
             for writer in writers:

@@ -42,7 +42,7 @@ class Carrier:
         self._address = address_of(websocket)
         self._websocket = websocket
         self._loop = asyncio.get_running_loop()
-        self._mailbox: Mailbox[str] = Mailbox(gateway.worker.settings.slow_bytes)
+        self._mailbox: Mailbox[str] = Mailbox(gateway.worker.settings.most_waiting_bytes)
         self._closing: CloseCode | None = None
         self._socket = Socket(
             self,

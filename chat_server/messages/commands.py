@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, update
 
-from chat_server.errors import ClientMsgIdReused, FieldError, Invalid, MessageIsDeleted, MessageNotFound, RoleTooLow
+from chat_server.errors import (
+    ClientMsgIdReused,
+    FieldError,
+    Invalid,
+    MessageIsDeleted,
+    MessageNotFound,
+    RoleTooLow,
+    RoomIsArchived,
+)
 from chat_server.events import MessageDeleted, MessageEdited, MessagePosted, Read, ReadAdvanced
 from chat_server.ids import MessageId, RoomId, new_id
 from chat_server.messages.model import (
@@ -49,11 +57,13 @@ _ADVANCE_READ = (
 
 def post_message(command: PostMessage, unit: Unit) -> Posted:
     """Post once: a repeated client_msg_id answers with the stored message. Posting reads the room up to one's own."""
-    standing = standing_in(unit, command.room_id, to_change=True)
-    if command.reply_to is not None or command.mentions.user_ids:
+    standing = standing_in(unit, command.room_id)
+    if standing.is_archived or command.reply_to is not None or command.mentions.user_ids:
         repeat = _repeat_of(command, unit)
         if repeat is not None:
-            return repeat  # whatever became of what it refers to
+            return repeat  # whatever became of the room, and of what it refers to
+    if standing.is_archived:
+        raise RoomIsArchived(room_id=command.room_id)
     message = _composed(command, unit, standing.last_message_seq + 1)
     if not unit.run(_ADD, **_row_of(message, unit.at_ms)):
         repeat = _repeat_of(command, unit)

@@ -93,9 +93,9 @@ class ConnectionManager:
             del self._by_address[address]
 
     def add(self, connection: Connection) -> None:
-        """From when it is known who it is. LimitExceeded when that user has too many."""
+        """From when it is known who it is. LimitExceeded when that user has too many; strangers are no one user."""
         mine = self._by_user.get(connection.user_id, {})
-        if self._max_per_user and len(mine) >= self._max_per_user:
+        if self._max_per_user and connection.user_id and len(mine) >= self._max_per_user:
             raise LimitExceeded()
         self._by_user[connection.user_id] = mine
         mine[connection] = None

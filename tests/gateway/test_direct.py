@@ -2,17 +2,21 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from chat_server.actor import SYSTEM
 from chat_server.gateway.direct_carrier import DirectCarrier
+from chat_server.gateway.direct_stream import DirectStream
+from chat_server.gateway.handshake import Handshake
+from chat_server.gateway.stream import Stream as EventStream
 from tests.gateway.masked import ByHand, masked, text
 from tests.gateway.streams import Stream
-from tests.house import DIRECT, House, Person, Wire, until
+from tests.house import DIRECT, House, Person, Wire, until, wire_trust
 
 Houses = Callable[..., House]
 
@@ -29,6 +33,33 @@ def carriers(house: House) -> list[DirectCarrier]:
 
 def tasks(house: House) -> int:
     return int(house.on_loop(lambda: len(asyncio.all_tasks())))
+
+
+class Closed(asyncio.Transport):
+    """As uvloop's, of a client that left before the hand-over."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+
+def test_whoever_left_before_the_hand_over_keeps_no_place(house: House) -> None:
+    gateway, connections = house.app.state.gateway, set[Any]()
+
+    def hand_over() -> None:
+        for _ in range(2):
+            gateway.admit("gone")
+        DirectCarrier(gateway, Handshake(), "gone", wants_rooms=False).begin(Closed(), connections, deflates=False)
+        stream = DirectStream(gateway, "gone")
+        stream.stream = EventStream(SYSTEM, [], stream, gateway.wheel)
+        stream.begin(Closed(), connections)
+
+    house.on_loop(hand_over)
+
+    assert "gone" not in house.worker.manager._by_address
+    assert connections == set()
 
 
 def test_a_ping_is_answered_with_its_payload(ann: Person) -> None:
@@ -179,15 +210,18 @@ def test_it_works_under_tls(tmp_path: Path, new_house: Houses) -> None:
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    house = new_house(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    paths = {"tls_cert": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    house = new_house(**paths, namespaces={"live": {}, "newest": {"slow": "latest"}})
     ann = house.person("ann")
 
-    with Wire(f"wss://127.0.0.1:{house.port}/ws?token={ann.token}", ssl=trusting) as wire:
+    with Wire(f"wss://127.0.0.1:{house.port}/ws?token={ann.token}", ssl=wire_trust(authority)) as wire:
         wire.subscribe("live:secret")
         house.awaited(house.worker.broker.append("live:secret", b'{"data":"x"}', None))
 
         assert wire.push("live:secret")["data"] == "x"
+        wire.subscribe("newest:prices")
+        for number in range(5):  # nothing waits, so nothing is left out
+            house.awaited(house.worker.broker.append("newest:prices", b'{"data":%d}' % number, None))
+            assert wire.push("newest:prices")["data"] == number
         wire.socket.send("x" * 65_537)
         assert wire.closed()[0] == 1009

@@ -81,6 +81,17 @@ def test_whoever_is_gone_is_named_and_the_others_get_theirs(ring: Ring, pairs: P
     assert here[1].recv(100) == b"hello"
 
 
+def test_a_kernel_that_forgets_what_a_socket_took_before_it_was_full_has_no_ring(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it forgets would be written twice."""
+    submit = Ring.submit
+    monkeypatch.setattr(Ring, "submit", lambda ring, block: dict.fromkeys(submit(ring, block), 0))
+
+    with pytest.raises(OSError, match="forgets"):
+        Ring()
+
+
 def test_nobody_is_nothing(ring: Ring) -> None:
     assert ring.submit(sends_of([], b"hello")) == {}
     assert ring.submit(sends_of([b"", b""], b"hello")) == {}

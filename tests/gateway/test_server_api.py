@@ -1,11 +1,12 @@
 """The server API: bodies and answers as in Centrifugo's, for trusted back ends."""
 
+import socket
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.house import API_KEY, PATIENCE_S, TLS, House, Person
+from tests.house import API_KEY, PATIENCE_S, TLS, House, Person, until
 
 KEY = {"X-API-Key": API_KEY}
 METHODS = (
@@ -41,6 +42,38 @@ def test_nothing_is_done_without_the_key(house: House, ann: Person, method: str)
     ):
         assert call(house, method, body, **headers).status_code == 401
     assert names_of(house, "chat:locked") == []
+
+
+def test_whoever_has_the_key_is_not_counted_and_whoever_has_not_is(new_house) -> None:
+    house = new_house(rate_http="3/h")
+
+    with_key = [call(house, "info", {}).status_code for _ in range(5)]
+    without = [call(house, "info", {}, **{"X-API-Key": "wrong"}).status_code for _ in range(5)]
+
+    assert with_key == [200] * 5
+    assert without == [401] * 3 + [429] * 2
+
+
+def test_a_body_without_the_right_type_is_taken_as_it_is_and_an_empty_one_is_no_json(house: House) -> None:
+    def posted(body: bytes, kind: str) -> httpx2.Response:
+        headers = {**KEY, "Content-Type": kind}
+        return httpx2.post(f"{house.url}/api/info", content=body, headers=headers, timeout=PATIENCE_S, verify=TLS)
+
+    assert posted(b"{}", "application/x-www-form-urlencoded").status_code == 200
+    empty, no_object = posted(b"", "application/json"), posted(b"[]", "application/json")
+
+    assert (empty.status_code, empty.json()["code"]) == (400, "bad_json")
+    assert (no_object.status_code, no_object.json()["code"]) == (422, "invalid")
+
+
+def test_a_back_end_that_goes_away_within_its_body_is_no_crash(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "chat_server.http")
+    with socket.create_connection(("127.0.0.1", house.port)) as line:
+        head = f"POST /api/info HTTP/1.1\r\nHost: x\r\nX-API-Key: {API_KEY}\r\nContent-Length: 100\r\n\r\nhalf"
+        line.sendall(head.encode())
+
+    until(lambda: any(getattr(found, "path", "") == "/api/info" for found in caplog.records), what="its end in the log")
+    assert [found.message for found in caplog.records if found.levelname == "ERROR"] == []
 
 
 def test_without_the_setting_nobody_has_a_key(new_house) -> None:

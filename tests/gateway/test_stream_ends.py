@@ -93,10 +93,10 @@ def test_one_stream_too_many_of_a_user_is_sent_away_without_being_stopped(new_ho
     ann = house.person("ann")
     with sse(ann) as one:
         one.opened()
-        with sse(ann) as two:
-            assert two.status == 200
-            assert two.rest() == []
-            assert two.retries
+        with sse(ann) as two, sse(ann) as three:
+            assert two.status == three.status == 200
+            assert two.rest() == three.rest() == []
+            assert two.retries[-1] != three.retries[-1]  # not to come back together
 
 
 def test_strangers_at_the_door_keep_no_stream_out(new_house: Houses) -> None:

@@ -186,7 +186,7 @@ def test_a_position_that_does_not_hold_starts_live_and_says_so(
         opened = stream.opened()[f"room:{room_id}"]
         ann.say(room_id, "live")
 
-        assert (opened["recovered"], opened["offset"]) == (False, 3)
+        assert (opened["was_recovering"], opened["recovered"], opened["offset"]) == (True, False, 3)
         assert texts([stream.next()]) == ["live"]
 
 

@@ -46,18 +46,29 @@ def test_a_configured_channel_with_history_is_positioned_and_recoverable(house: 
 
 def test_the_own_channel_is_subscribed_already(ann: Person) -> None:
     with ann.wire() as wire:
-        assert wire.ask(subscribe={"channel": "user:me"})["error"]["code"] == 105
         assert wire.ask(subscribe={"channel": f"user:{ann.id}"})["error"]["code"] == 105
 
 
-def test_the_own_channel_by_its_short_name_is_answered_with_its_real_one(ann: Person) -> None:
+def test_the_own_channel_may_be_asked_for_by_its_short_name_and_is_answered_with_its_real_one(ann: Person) -> None:
     with ann.wire() as wire:
-        wire.ask(unsubscribe={"channel": "user:me"})
         answer = wire.subscribe("user:me")
         ann.room()
 
         assert answer["channel"] == f"user:{ann.id}"
         assert wire.event(f"user:{ann.id}", "member.joined")["offset"] == answer["offset"] + 1
+        assert wire.ask(subscribe={"channel": "user:me"})["error"]["code"] == 105
+
+
+def test_whoever_asks_for_the_own_channel_from_a_position_gets_what_it_missed(ann: Person) -> None:
+    with ann.wire() as wire:
+        start = wire.subscribe("user:me")
+    ann.room()
+
+    with ann.wire() as wire:
+        found = wire.subscribe("user:me", recover=True, epoch=start["epoch"], offset=start["offset"])
+
+    assert found["recovered"] is True
+    assert [missed["data"]["type"] for missed in found["publications"]] == ["member.joined"]
 
 
 def test_subscribing_twice_is_an_error_and_the_first_goes_on(ann: Person) -> None:

@@ -65,7 +65,7 @@ def recovered(start: dict[str, Any]) -> list[int]:
 def test_300_joins_while_people_post_hear_everything_since_one_position_once(
     house: House, ann: Person, rooms: list[str]
 ) -> None:
-    """Offset 1 is the room's making, before which nobody was in it."""
+    """Offset 2 is its maker's coming, before which nobody was in it."""
     with ExitStack() as stack:
         wires = [stack.enter_context(ann.wire()) for _ in range(SOCKETS)]
         epoch = wires[0].ask(history={"channel": f"room:{rooms[0]}"})["history"]["epoch"]
@@ -74,16 +74,16 @@ def test_300_joins_while_people_post_hear_everything_since_one_position_once(
             for wire in wires:
                 for room_id in rooms:
                     posters.permits.release(POSTS_A_JOIN)
-                    start = wire.subscribe(f"room:{room_id}", recover=True, epoch=epoch, offset=1)
+                    start = wire.subscribe(f"room:{room_id}", recover=True, epoch=epoch, offset=2)
                     starts.append((wire, f"room:{room_id}", start))
         top = {f"room:{room_id}": ann.say(room_id, "the last word")["seq"] + 2 + POSTERS for room_id in rooms}
 
         for wire, channel, start in starts:
             assert start["recovered"] is True
             offsets = recovered(start)
-            while len(offsets) < top[channel] - 1:
+            while len(offsets) < top[channel] - 2:
                 offsets.append(wire.push(channel)["offset"])
-            assert offsets == list(range(2, top[channel] + 1))
+            assert offsets == list(range(3, top[channel] + 1))
         assert len(starts) == 300
         assert [push for wire in wires for push in wire.quiet(0.0)] == []
 

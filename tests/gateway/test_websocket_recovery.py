@@ -133,6 +133,21 @@ def test_at_most_512_kib_are_recovered(ann: Person, someone_is_there: bool) -> N
         assert "publications" not in beyond
 
 
+def test_what_a_removed_member_heard_last_is_not_a_position_for_coming_back(ann: Person, bob: Person) -> None:
+    room_id = ann.room()
+    bob.join(room_id)
+    with bob.wire() as wire:
+        epoch = wire.subscribe(f"room:{room_id}")["epoch"]
+        ann.delete(f"/api/v1/rooms/{room_id}/members/{bob.id}")
+        last = wire.event(f"room:{room_id}", "member.left")["offset"]
+    bob.join(room_id)
+
+    with bob.wire() as wire:
+        found = wire.subscribe(f"room:{room_id}", recover=True, epoch=epoch, offset=last)
+
+    assert (found["recovered"], found["offset"]) == (False, last + 1)
+
+
 def test_a_position_from_before_leaving_and_coming_back_is_not_recovered(ann: Person, bob: Person) -> None:
     room_id = ann.room()
     bob.join(room_id)

@@ -1,6 +1,8 @@
 """Where a namespace admits anyone, strangers connect without a credential, and reach that namespace only."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,15 @@ def test_a_stranger_may_connect_and_has_no_channels(house: House) -> None:
 
         assert answer["subs"] == {}
         assert answer["expires"] is False
+
+
+def test_strangers_are_not_one_user_with_its_limit(tmp_path: Path) -> None:
+    limited = house_with(tmp_path / "data", namespaces=NAMESPACES, max_connections_per_user=1)
+    with limited as house, ExitStack() as stack:
+        url = house.url.replace("http", "ws", 1) + "/ws"
+        wires = [stack.enter_context(Wire(url)) for _ in range(3)]
+
+        assert len({wire.connect()["client"] for wire in wires}) == 3
 
 
 def test_a_stranger_hears_what_is_open_to_anyone(house: House, stranger: Wire) -> None:

@@ -118,6 +118,17 @@ def test_a_repeat_answers_the_stored_message_whatever_its_text(doors: Doors, ann
     assert texts_in(ann, room_id) == ["hello"]
 
 
+def test_a_repeat_answers_though_the_room_was_archived_meanwhile(doors: Doors, ann: Person) -> None:
+    room_id, key = ann.room(), new_id()
+    first = doors(ann)("messages.post", room_id=room_id, text="hello", client_msg_id=key)
+    doors(ann)("rooms.archive", room_id=room_id)
+
+    again = doors(ann)("messages.post", room_id=room_id, text="hello", client_msg_id=key)
+
+    assert again == {**first, "duplicate": True}
+    assert refused(doors(ann), "messages.post", room_id=room_id, text="new", client_msg_id=new_id())[0] == 409
+
+
 def test_a_repeat_of_an_edited_message_answers_it_as_it_is_now(doors: Doors, ann: Person) -> None:
     room_id, key = ann.room(), new_id()
     first = doors(ann)("messages.post", room_id=room_id, text="hello", client_msg_id=key)
