@@ -94,7 +94,7 @@ async def test_a_slow_command_ends_its_batch_so_that_it_is_answered(path: Path) 
 async def test_what_comes_one_after_another_behind_a_batch_is_taken_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "BETWEEN_S", 1.0)
+    monkeypatch.setattr(writer, "BETWEEN_S", 0.5)
     ledger, waiting = Ledger(), []
     async with opened(engine_at(path), ledger) as store:
         await together(store, tell("room:a"), tell("room:a"))
