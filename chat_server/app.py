@@ -199,11 +199,13 @@ async def _running(worker: Worker, works: list[Coroutine[Any, Any, None]]) -> As
     """Own the worker's tasks. One that dies takes the worker down: a server that only seems to work is worse."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            worker.tasks = tasks
             running = [tasks.create_task(work) for work in works]
-            yield
-            for task in (*running, *worker.spawned):
-                task.cancel()
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+                await worker.end_spawned()
     except* Exception:
         logger.critical("worker.part_died", exc_info=True)
         os.kill(os.getpid(), signal.SIGTERM)

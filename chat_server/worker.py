@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from chat_server.actor import Actor
@@ -79,8 +78,7 @@ class Worker:
     is_draining: bool = False
     is_writing: bool = True
     under_way: UnderWay = field(default_factory=UnderWay)
-    tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
-    spawned: "set[asyncio.Task[None]]" = field(default_factory=set)
+    spawned: "dict[asyncio.Task[None], Coroutine[Any, Any, None]]" = field(default_factory=dict)
 
     @property
     def has_peers(self) -> bool:
@@ -89,23 +87,31 @@ class Worker:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run something beside; what goes wrong in it is logged, and the worker lives on."""
-        task = self.tasks.create_task(_guarded(work))
-        self.spawned.add(task)
-        task.add_done_callback(partial(self._finished, work))
+        task = asyncio.get_running_loop().create_task(_guarded(work))
+        self.spawned[task] = work
+        task.add_done_callback(self._finished)
         return task
 
-    def _finished(self, work: Coroutine[Any, Any, None], task: "asyncio.Task[None]") -> None:
-        self.spawned.discard(task)
-        work.close()  # a task that was cancelled before it began never ran it
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self.spawned.pop(task).close()  # a task that was cancelled before it began never ran it
+
+    async def end_spawned(self) -> None:
+        """Cancel what runs beside, and wait for its end."""
+        for task in tuple(self.spawned):
+            task.cancel()
+        while self.spawned:
+            await asyncio.wait(tuple(self.spawned))
 
     async def write(self, actor: Actor, run: Callable[[Unit], R], command: object = None) -> R:
         """Carry out a writing command, and answer after its commit. `command` says which room it is about, if any."""
         room_id = str(getattr(command, "room_id", None) or "")
-        return await _counted(self.store.write(lambda transaction: run(self._unit(transaction, actor)), room_id))
+        with _counting:
+            return await self.store.write(lambda transaction: run(self._unit(transaction, actor)), room_id)
 
     async def read(self, actor: Actor, run: Callable[[Unit], R]) -> R:
         """Carry out a reading command on a snapshot."""
-        return await _counted(self.store.read(lambda transaction: run(self._unit(transaction, actor))))
+        with _counting:
+            return await self.store.read(lambda transaction: run(self._unit(transaction, actor)))
 
     async def stamp_user(self, user_id: UserId) -> None:
         """Note that somebody was here just now."""
@@ -123,14 +129,20 @@ class Worker:
         return Unit(transaction, actor, self.store.clock_ms(), self.reactions)
 
 
-async def _counted(command: Coroutine[Any, Any, R]) -> R:
-    try:
-        result = await command
-    except Exception:
-        _REFUSED.inc()
-        raise
-    _DONE.inc()
-    return result
+class _Counting:
+    """Around each command. One that is cancelled counts as neither."""
+
+    def __enter__(self) -> None:
+        """Nothing yet."""
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if kind is None:
+            _DONE.inc()
+        elif issubclass(kind, Exception):
+            _REFUSED.inc()
+
+
+_counting = _Counting()
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:

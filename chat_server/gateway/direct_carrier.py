@@ -41,6 +41,7 @@ class DirectCarrier(asyncio.Protocol):
         "_due_at",
         "_gateway",
         "_is_asking",
+        "_is_held",
         "_is_pinged",
         "_pipe",
         "_reader",
@@ -61,6 +62,7 @@ class DirectCarrier(asyncio.Protocol):
         self._closing: CloseCode | None = None
         self._asked: Ask | None = None
         self._is_asking = False
+        self._is_held = False
         self._is_pinged = False
         self._due_at = NEVER
 
@@ -163,18 +165,21 @@ class DirectCarrier(asyncio.Protocol):
         self.close(SLOW)
 
     def _read_on(self) -> None:
-        """Take in what has come, as long as the session wants more; else reading pauses."""
+        """Take in what has come, as long as the session wants more; else it is held, and reading pauses."""
         try:
             while self._session.wants_input:
                 message = self._reader.next()
                 if message is None:
-                    self._transport.resume_reading()
+                    if self._is_held:
+                        self._is_held = False
+                        self._transport.resume_reading()
                     return
                 self._take(*message)
         except BadFrame as error:
             self.close(CloseCode(error.code, ""))
             self._stop_listening()
         else:
+            self._is_held = True
             self._transport.pause_reading()
 
     def _take(self, opcode: int, payload: bytes) -> None:
@@ -236,9 +241,6 @@ class DirectCarrier(asyncio.Protocol):
                     run()
                 case Close(code):
                     self.close(code)
-        if self._session.state is State.CONNECTED:
-            self._connected()
-        self._gateway.wheel.watch(self)
 
     def _connected(self) -> None:
         self._gateway.strangers.discard(self)
@@ -261,7 +263,11 @@ class DirectCarrier(asyncio.Protocol):
             outcome = await self._gateway.outcome(self._socket, ask)
             if self._pipe.is_open:
                 self._perform(self._session.answered(outcome, self._gateway.wheel.now))
-                self._read_on()
+                if self._session.state is State.CONNECTED:
+                    self._connected()
+                self._gateway.wheel.watch(self)  # only an answer brings a deadline nearer
+                if self._is_held:
+                    self._read_on()
             if self._asked is not None:
                 await asyncio.sleep(0)  # whoever sends many commands at once does not keep the others waiting
         self._is_asking = False

@@ -2,8 +2,8 @@
 
 Laws, each a property test: a live subscriber hears offsets in order, without hole or repeat, from the position its join
 answered. A publication that comes early waits; one that came already is dropped (so is the worker's own echo). What
-comes in one turn of the loop is heard together, in the next; by a huge channel's subscribers in slices, so that no
-other channel waits long; by each of them still in order.
+comes in one turn of the loop is heard together, in the next (what a commit brings: at once); by a huge channel's
+subscribers in slices, so that no other channel waits long; by each of them still in order.
 """
 
 from typing import Protocol

@@ -61,6 +61,7 @@ class Fanout:
             envelope = _durable(publication)
             self.heard(envelope)
             self._broker.publish(envelope)
+        self._manager.deliver_due()
 
     def heard(self, envelope: Envelope) -> None:
         """A publication from here or another worker. Repeats and early ones are put right."""

@@ -62,6 +62,7 @@ class ConnectionManager:
         self._by_address: dict[str, int] = {}
         self._channels: dict[str, LocalChannel] = {}
         self._due: deque[LocalChannel] = deque()  # those with a backlog
+        self._is_coming = False
         self.tails = TailMemory()
 
     def __len__(self) -> int:
@@ -156,20 +157,21 @@ class ConnectionManager:
         return True
 
     def deliver(self, channel: LocalChannel, frames: list[Frame]) -> None:
-        """The channel's next publications, in order, to everyone in it: from the loop's next turn on."""
+        """The channel's next publications, in order, to everyone in it: from the loop's next turn on, if nobody calls
+        `deliver_due` before.
+        """
         for frame in frames:
             if frame.offset:
                 self.tails.add(channel.name, frame)
         PUBLICATIONS.inc(len(frames))
         if channel.backlog is None:
-            if not self._due:
-                asyncio.get_running_loop().call_soon(self._deliver_due)
             self._due.append(channel)
+            self._come()
         channel.put(frames)
         while channel.backlog is not None and channel.backlog.is_full:
             DELIVERIES.inc(self._deliver_slice(channel, channel.backlog))
 
-    def _deliver_due(self) -> None:
+    def deliver_due(self) -> None:
         """A slice to each channel with a backlog, until so many are delivered; the rest in the loop's next turns."""
         count, due = 0, self._due
         for _ in range(len(due)):
@@ -182,7 +184,16 @@ class ConnectionManager:
                 due.append(channel)
         DELIVERIES.inc(count)
         if due:
-            asyncio.get_running_loop().call_soon(self._deliver_due)
+            self._come()
+
+    def _come(self) -> None:
+        if not self._is_coming:
+            self._is_coming = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._is_coming = False
+        self.deliver_due()
 
     def _deliver_slice(self, channel: LocalChannel, backlog: Backlog) -> int:
         """What cannot be encoded is left out, with what waited beside it: readers see the hole and recover."""
