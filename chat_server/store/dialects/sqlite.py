@@ -1,10 +1,10 @@
 """SQLite: one file in WAL mode, one writer at a time, processes in turns."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,13 +15,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from chat_server.store.dialects import CannotOpen, Cursor
+from chat_server.store.dialects.checkpoints import Checkpoints
 from chat_server.store.dialects.power_cut import PowerCutGuard
-from chat_server.store.dialects.sqlite_file import check_integrity, lock_file, uri_of
+from chat_server.store.dialects.sqlite_file import Turns, check_integrity, uri_of
 
 BUSY_TIMEOUT_S = 5.0
-# 32 MiB of log are copied into the file while the writer waits. At 2,000 pages one batch in a hundred took over 50 ms,
-# at 8,000 over 20, and all of them a fifth less: a page that changes often is copied once.
-CHECKPOINT_PAGES = 8000
+# 128 MiB. The log is copied into the file long before, and not by the writer: it does so itself only when it has to.
+LONGEST_LOG_PAGES = 32_000
 
 
 class SqliteEngine:
@@ -39,7 +39,8 @@ class SqliteEngine:
         self.path = Path(url.database or "chat.db")
         self._synchronous = synchronous
         self._guard = PowerCutGuard(self.path, is_at_risk=synchronous == "NORMAL")
-        self._queue_fd = self._writer_fd = -1
+        self._turns = Turns(self.path)
+        self._checkpoints = Checkpoints(self.path, partial(self._open, "rw"))
 
     @contextmanager
     def migrating(self, *, create: bool) -> Iterator[Connection]:
@@ -65,25 +66,27 @@ class SqliteEngine:
     def start(self) -> None:
         with self._one_line_errors():
             try:
-                self._queue_fd = lock_file(self.path.with_name("queue.lock"), self.path)
-                self._writer_fd = lock_file(self.path.with_name("writer.lock"), self.path)
+                self._turns.open()
                 with self.turn():
                     self._guard.enter()
+                self._checkpoints.start()
             except BaseException:
-                self._close_locks()
+                self._turns.close()
                 raise
 
     def close(self) -> None:
+        self._checkpoints.stop()
         with self.turn():
             self._guard.leave()
-        self._close_locks()
+        self._turns.close()
 
     def open_writer(self) -> sqlite3.Connection:
         connection = self._open("rw")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_LOG_PAGES}")
+        self._checkpoints.watch(connection)
         return connection
 
     def open_reader(self) -> sqlite3.Connection:
@@ -92,6 +95,7 @@ class SqliteEngine:
         return connection
 
     def begin(self, cursor: Cursor) -> None:
+        self._checkpoints.consider()
         cursor.execute("BEGIN IMMEDIATE")  # it holds its lock from here on, never upgrades later
 
     def begin_read(self, cursor: Cursor) -> None:
@@ -112,22 +116,8 @@ class SqliteEngine:
     def interrupt(self, connection: Any) -> None:
         connection.interrupt()
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        # Who waits for the turn holds the queue: whoever gives up a turn cannot take the next one before them.
-        fcntl.flock(self._queue_fd, fcntl.LOCK_EX)
-        fcntl.flock(self._writer_fd, fcntl.LOCK_EX)
-        fcntl.flock(self._queue_fd, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._writer_fd, fcntl.LOCK_UN)
-
-    def _close_locks(self) -> None:
-        for descriptor in (self._queue_fd, self._writer_fd):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._queue_fd = self._writer_fd = -1
+    def turn(self) -> AbstractContextManager[None]:
+        return self._turns.turn()
 
     @contextmanager
     def _one_line_errors(self) -> Iterator[None]:

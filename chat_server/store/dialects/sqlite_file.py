@@ -1,9 +1,11 @@
 """The SQLite file as a file: its name for the driver, the locks beside it, whether it is sound."""
 
+import fcntl
 import os
 import secrets
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,37 @@ def lock_file(path: Path, database: Path) -> int:
         owner = database.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
+
+
+class Turns:
+    """Who may write now: one thread of one process. Each such thread has one of these, for the locks are its own.
+
+    SQLite's own busy handler lets some wait for ever. Who waits here holds the queue: whoever gives up a turn cannot
+    take the next one before them.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._descriptors: list[int] = []
+
+    def open(self) -> None:
+        for name in ("queue.lock", "writer.lock"):
+            self._descriptors.append(lock_file(self._database.with_name(name), self._database))
+
+    def close(self) -> None:
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        queue, writer = self._descriptors
+        fcntl.flock(queue, fcntl.LOCK_EX)
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        fcntl.flock(queue, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(writer, fcntl.LOCK_UN)
 
 
 def check_integrity(path: Path) -> None:
